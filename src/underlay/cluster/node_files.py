@@ -14,6 +14,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from underlay.cluster import ssh
+from underlay.cluster.pieces import IN_PIECES
 from underlay.cluster.process import refuse, run, run_bytes, tail
 from underlay.errors import Infrastructure
 from underlay.plan import NET_D
@@ -52,19 +53,38 @@ IMAGES_IN_SEED = "images"
 # s for each archive of an image, which may hold a gigabyte.
 ARCHIVE_DEADLINE = 60.0
 APPLY_DEADLINE = 300.0
-# The program comes first on standard input, then the files. It runs in the Python that has
-# just been started; its file is for a person who looks, and for commands inside containers.
+# The program comes first on standard input, then the files. It runs in the Python that has just been
+# started, from a folder in memory where that Python keeps what it has compiled: most of what a
+# switch takes on a node would be the compiler. Its file is for a person who looks, for commands
+# inside containers, and for the next boot.
+UNPACKED = "/run/underlay/node-"
 TAKE = f"""\
-import os, runpy, sys
+import os, sys
 text = sys.stdin.buffer.read(int(sys.argv[1]))
-os.makedirs(os.path.dirname({PROGRAM_FILE!r}), exist_ok=True)
-fresh = {PROGRAM_FILE!r} + ".new"
-with open(fresh, "wb") as file:
-    file.write(text)
-os.chmod(fresh, 0o755)
-os.replace(fresh, {PROGRAM_FILE!r})
-sys.argv = [{PROGRAM_FILE!r}, "-"]
-runpy.run_path({PROGRAM_FILE!r}, run_name="__main__")
+folder = {UNPACKED!r} + sys.argv[2]
+if not os.path.isdir(folder):
+    import io, zipfile
+    fresh = folder + ".new-%d" % os.getpid()
+    zipfile.ZipFile(io.BytesIO(text)).extractall(fresh)
+    try:
+        os.rename(fresh, folder)
+    except OSError:
+        # Somebody else was first; what is there is the same.
+        pass
+try:
+    with open({PROGRAM_FILE!r}, "rb") as file:
+        known = file.read()
+except OSError:
+    known = b""
+if known != text:
+    os.makedirs(os.path.dirname({PROGRAM_FILE!r}), exist_ok=True)
+    with open({PROGRAM_FILE!r} + ".new", "wb") as file:
+        file.write(text)
+    os.chmod(file.name, 0o755)
+    os.replace(file.name, {PROGRAM_FILE!r})
+sys.path.insert(0, folder)
+from {PROGRAM}.command_line import main
+sys.exit(main(["-"]))
 """
 
 
@@ -185,8 +205,9 @@ def digest(text: str) -> str:
 def _apply(config: Path, node: str, files: Path) -> dict[str, Any]:
     """Run the node program on one node; return its report."""
     text = json.dumps({"files": files_of(files)}).encode()
-    size = str(len(program()))
-    asked = ssh.command(config, node, ["sudo", "-n", "python3", "-I", "-S", "-c", TAKE, size])
+    carried = [str(len(program())), hashlib.sha256(program()).hexdigest()[:16]]
+    words = ["sudo", "-n", *IN_PIECES, "python3", "-I", "-S", "-c", TAKE, *carried]
+    asked = ssh.command(config, node, words)
     done = run_bytes(asked, program() + text, deadline=APPLY_DEADLINE)
     try:
         report: dict[str, Any] = json.loads(done.stdout)

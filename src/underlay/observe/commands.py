@@ -14,6 +14,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from underlay.cluster.pieces import IN_PIECES
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -60,12 +62,8 @@ _PINGING = (
 _RELAYING = ("namespaces", "relaying")
 _READING = ("rtnetlink", "namespaces", "packets", "sysctls", "gather", "reader")
 SNIFFING = ("rtnetlink", "namespaces", "socket_options", "bpf", "sniff")
-# Has the kernel hand out memory in pieces, and not page by page: on a node of User Mode Linux each
-# page is three turns of ptrace, half of all that the start of a probe takes there. The image's own
-# library (image/preload) does so before Python begins; where it isn't, Python does it itself. Who
-# has no right to lock memory would have too little of it.
-PIECES = "/usr/libexec/underlay/pieces.so"
-IN_PIECES = ("sh", "-c", f'[ ! -e {PIECES} ] || export LD_PRELOAD={PIECES}; exec "$@"', "sh")
+# What cluster/pieces.py says, done by Python itself where the library isn't. Who has no right to lock
+# memory would have too little of it.
 AT_ONCE = """\
 import ctypes, resource
 MCL_FUTURE = 2

@@ -53,9 +53,9 @@ IMAGES_IN_SEED = "images"
 # s for each archive of an image, which may hold a gigabyte.
 ARCHIVE_DEADLINE = 60.0
 APPLY_DEADLINE = 300.0
-# The program comes first on standard input, then the files. It runs in the Python that has just been
-# started, from a folder in memory where that Python keeps what it has compiled: most of what a
-# switch takes on a node would be the compiler. Its file is for a person who looks, for commands
+# The program comes first on standard input, then the files. It runs in the Python that has just
+# been started, from a folder in memory where that Python keeps what it has compiled: most of what
+# a switch takes on a node would be the compiler. Its file is for a person who looks, for commands
 # inside containers, and for the next boot.
 UNPACKED = "/run/underlay/node-"
 TAKE = f"""\

@@ -62,8 +62,8 @@ _PINGING = (
 _RELAYING = ("namespaces", "relaying")
 _READING = ("rtnetlink", "namespaces", "packets", "sysctls", "gather", "reader")
 SNIFFING = ("rtnetlink", "namespaces", "socket_options", "bpf", "sniff")
-# What cluster/pieces.py says, done by Python itself where the library isn't. Who has no right to lock
-# memory would have too little of it.
+# What cluster/pieces.py says, done by Python itself where the library isn't. Who has no right to
+# lock memory would have too little of it.
 AT_ONCE = """\
 import ctypes, resource
 MCL_FUTURE = 2

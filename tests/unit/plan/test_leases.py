@@ -122,7 +122,7 @@ def served(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str) -> list[l
     monkeypatch.setattr(podman, "UNIX_SOCKETS", str(tmp_path / "unix"))
     monkeypatch.setattr(podman, "SETTINGS", str(tmp_path / "containers.conf"))
     monkeypatch.setenv("CONTAINERS_CONF_OVERRIDE", "")
-    monkeypatch.setattr(podman, "run", lambda words, *_: ran.append(words) or "image")
+    monkeypatch.setattr(podman, "run", lambda words, *_, **__: ran.append(words) or "image")
     return ran
 
 
@@ -188,7 +188,7 @@ def test_silence_of_the_server_is_said_in_plain_words(
 ) -> None:
     served(monkeypatch, tmp_path, UNIX)
 
-    def run(words: list[str], *_: object) -> str:
+    def run(words: list[str], *_: object, **__: object) -> str:
         if "run" in words:
             raise Failed(f'podman: exit 126: Error: netavark: {podman.NO_ANSWER}: Timeout"')
         return ""

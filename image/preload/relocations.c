@@ -6,16 +6,11 @@
  * copy of its own, of which each is three turns of ptrace on User Mode Linux when it is written to
  * for the first time. A library that is preloaded comes too late for that.
  *
- * rtld-audit(7), madvise(2). Compiled by tcc for x86-64, without headers. It is loaded into a
+ * rtld-audit(7), madvise(2). Compiled by tcc for x86-64, without the C library's headers. It is loaded into a
  * namespace of its own, and a C library for it alone would cost more than it saves.
  */
 
-typedef unsigned long size;
-
-struct header {
-    unsigned type, flags;
-    size offset, address, physical, in_file, in_memory, alignment;
-};
+#include "writable.h"
 
 struct file {
     unsigned char kind[16];
@@ -31,8 +26,6 @@ struct link_map {
     char *name;
 };
 
-enum { PT_LOAD = 1, PF_W = 2, PAGE = 4096, SYS_MADVISE = 28, MADV_POPULATE_WRITE = 23 };
-
 unsigned la_version(unsigned version)
 {
     return version;
@@ -41,23 +34,10 @@ unsigned la_version(unsigned version)
 unsigned la_objopen(struct link_map *map, long space, size *cookie)
 {
     struct file *file = (struct file *)map->base;
-    struct header *headers;
-    int i;
 
     /* The program itself has no name; one that isn't moved when it is loaded has nothing to write. */
     if (!map->base || map->name[0])
         return 0;
-    headers = (struct header *)(map->base + file->headers);
-    for (i = 0; i < file->header_count; i++)
-        if (headers[i].type == PT_LOAD && (headers[i].flags & PF_W)) {
-            size from = map->base + headers[i].address, to = from + headers[i].in_memory;
-            long result;
-            from &= ~(size)(PAGE - 1);
-            __asm__ volatile("syscall"
-                             : "=a"(result)
-                             : "a"((long)SYS_MADVISE), "D"(from), "S"(to - from),
-                               "d"((long)MADV_POPULATE_WRITE)
-                             : "rcx", "r11", "memory");
-        }
+    populate(map->base, (struct header *)(map->base + file->headers), file->header_count);
     return 0;
 }

@@ -179,12 +179,12 @@ def create(specifications: list[dict]) -> dict[str, str]:
 
 def stop_all(specifications: list[dict]) -> dict[str, str]:
     """End those containers that can be ended together; return what failed, by container."""
-    by = {
-        runtime: [one for one in specifications if one["container"]["runtime"] == name]
-        for name, runtime in TOGETHER.items()
-    }
-    found = [runtime.stop_all(these) for runtime, these in by.items()]
-    return {name: words for failed in found for name, words in failed.items()}
+    failed: dict[str, str] = {}
+    for name, runtime in TOGETHER.items():
+        these = [one for one in specifications if one["container"]["runtime"] == name]
+        if these:
+            failed |= runtime.stop_all(these)
+    return failed
 
 
 def together(specified: dict) -> bool:

@@ -186,14 +186,14 @@ def stop_all(specifications: list[dict]) -> dict[str, str]:
         if len(names) == 1:
             return {names[0]: str(error)}
         # Which of them it was is found out by each alone.
-        found = [stop_all([specified]) for specified in specifications]
-        return {name: words for failed in found for name, words in failed.items()}
+        failed: dict[str, str] = {}
+        for specified in specifications:
+            failed |= stop_all([specified])
+        return failed
     return {}
 
 
 def _remove(names: list[str], networks: Iterable[dict]) -> None:
-    if not names:
-        return
     serve(networks)
     settle()
     ask("rm", "--force", "--time=0", "--ignore", *names)
@@ -227,7 +227,7 @@ def called(network: dict) -> str:
 def forget_unused() -> None:
     """Remove the networks that no container is in: what the user's own files had made."""
     settle()
-    run([*PODMAN, "network", "prune", "--force"])
+    ask("network", "prune", "--force")
 
 
 def note(name: str, process: int) -> None:

@@ -215,8 +215,6 @@ class Paths:
             return Arrival(self._foreign_sender(space, link, packet))
         if hop == packet.address:
             rule, other = self._answered(link, meant, hop)
-            if rule is ipvlan.TO_PARENT:
-                other = self._parent_of(other) or other
             return Arrival(rule, over=(asker or link,), into=(other,))
         other = max(meant or near, key=lambda one: one.address == hop)
         return self._by_gateway(link, other, packet)
@@ -246,7 +244,7 @@ class Paths:
         """
         near = [one for one in near if one.takes_all and one.address == address] or near
         rules = [(self._between(link, one, address), one) for one in near]
-        return max(
+        rule, taker = max(
             rules,
             key=lambda pair: (
                 pair[0].reachable,
@@ -254,6 +252,9 @@ class Paths:
                 pair[1].address == address,
             ),
         )
+        if rule is ipvlan.TO_PARENT:
+            taker = self.world.parent_of(taker) or taker
+        return rule, taker
 
     def _by_gateway(self, link: Link, gateway: Link, packet: Packet) -> Arrival:
         child = self._child_of(gateway, packet)
@@ -295,13 +296,8 @@ class Paths:
         node = self.world.spaces.get(gateway.node)
         if not driver(gateway.driver).by_address or node is None:
             return None
-        own = self._parent_of(gateway)
+        own = self.world.parent_of(gateway)
         return own if own and (node is packet.target or node.forwards) else None
-
-    def _parent_of(self, child: Link) -> Link | None:
-        """The link by which its node itself is on the wire of ``child``."""
-        links = self.world.spaces[child.node].links
-        return next((x for x in links if x.parent == child.parent and not x.driver), None)
 
     def _child_of(self, gateway: Link, packet: Packet) -> Link | None:
         """A parent gives its ipvlan child what carries the child's address, before routing."""

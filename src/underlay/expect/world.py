@@ -225,9 +225,15 @@ class World:
         drivers/net/ipvlan, ipvlan_process_v4_outbound and ipvlan_process_v6_outbound).
         """
         node = self.spaces[child.node]
-        # A dummy, the parent of an internal network, is no link that the node speaks on.
-        own = next((x for x in node.links if x.parent == child.parent and not x.driver), None)
-        return own, node.route(address, "" if self.family == 6 else child.parent)
+        return self.parent_of(child), node.route(address, "" if self.family == 6 else child.parent)
+
+    def parent_of(self, child: Link) -> Link | None:
+        """Return the link by which a child's node itself is on its wire.
+
+        None for a dummy, the parent of an internal network: the node doesn't speak on it.
+        """
+        links = self.spaces[child.node].links
+        return next((x for x in links if x.parent == child.parent and not x.driver), None)
 
     def answer_for(self, domain: Domain, address: str) -> set[str]:
         """Return the namespaces that answer for ``address`` in a layer-2 domain."""

@@ -70,3 +70,29 @@ def test_who_was_gone_too_early_is_missing() -> None:
     assert frames <= 40
     assert missing == {"here lo": "core-01 was gone before capturing ended"}
     assert lost == {}
+
+
+STAMPED = """
+import json, socket, subprocess, time
+from underlay.observe.on_node.sniff import listen
+
+subprocess.run(["ip", "link", "set", "lo", "up"], check=True, timeout=10)
+source = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+late, came = 0, 0
+for _ in range(20):
+    points, _ = listen({"spaces": [["here", "node", ["lo"]]]})
+    source.sendto(b"first", ("127.0.0.1", 7777))
+    sent = time.time()
+    time.sleep(0.01)
+    frames = [frame for frame in points[0].frames() if b"first" in frame[0]]
+    came += len(frames) > 0
+    late += any(at > sent for _, _, at in frames)
+    points[0].socket.close()
+    time.sleep(0.02)
+print(json.dumps([came, late]))
+"""
+
+
+def test_the_first_frame_has_the_time_at_which_it_came() -> None:
+    """The kernel begins to stamp frames a little after it was asked to, where nobody else had."""
+    assert printed(STAMPED) == [20, 0]

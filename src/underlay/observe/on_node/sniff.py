@@ -34,6 +34,7 @@ PROMISCUOUS = 1
 VLAN_VALID = 1 << 4
 ROOM = 1 << 22  # bytes of frames that come while others are told
 LONGEST = 65535
+STAMPING = 2.0  # s that the kernel has to begin with stamping
 
 
 class Point:
@@ -63,12 +64,9 @@ class Point:
                 data, extra, _, source = self.socket.recvmsg(LONGEST, 256)
             except OSError:
                 return found
-            at = time.time()
+            at = stamp(extra)
             for level, kind, value in extra:
-                if (level, kind) == (socket.SOL_SOCKET, TIMESTAMPNS):
-                    seconds, nanoseconds = struct.unpack("@ll", value)
-                    at = seconds + nanoseconds / 1e9
-                elif (level, kind) == (SOL_PACKET, AUXDATA) and len(value) >= 20:
+                if (level, kind) == (SOL_PACKET, AUXDATA) and len(value) >= 20:
                     status = struct.unpack_from("=I", value)[0]
                     if status & VLAN_VALID:
                         tag, protocol = struct.unpack_from("=HH", value, 16)
@@ -83,6 +81,39 @@ class Point:
             return 0
 
 
+def stamp(extra: list[tuple[int, int, bytes]]) -> float:
+    """Return the kernel's time in a message's ancillary data, or now where it has none."""
+    for level, kind, value in extra:
+        if (level, kind) == (socket.SOL_SOCKET, TIMESTAMPNS):
+            seconds, nanoseconds = struct.unpack("@ll", value)
+            return float(seconds + nanoseconds / 1e9)
+    return time.time()
+
+
+def await_stamps() -> None:
+    """Wait until frames get their time as they come, as far as this can be seen at loopback.
+
+    For the first socket that asks for times the kernel begins with them a little later, by a work
+    (net_enable_timestamp, net/core/dev.c). What came before has the time at which it is read
+    (__sock_recv_timestamp, net/socket.c), and so would be in the wrong order.
+    """
+    end = time.monotonic() + STAMPING
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as own:
+        own.settimeout(STAMPING)
+        own.setsockopt(socket.SOL_SOCKET, TIMESTAMPNS, 1)
+        try:
+            own.bind(("127.0.0.1", 0))
+            while time.monotonic() < end:
+                own.sendto(b"underlay", own.getsockname())
+                sent = time.time()
+                time.sleep(0.001)
+                _, extra, _, _ = own.recvmsg(LONGEST, 256)
+                if stamp(extra) <= sent:
+                    return
+        except OSError:  # This machine's loopback is down, or filtered.
+            return
+
+
 def wanted(data: bytes, outgoing: bool, marks: list[bytes], program: list[list[int]]) -> bool:
     """Whether a frame is to be reported: it holds one of the marks and passes the filter.
 
@@ -94,7 +125,7 @@ def wanted(data: bytes, outgoing: bool, marks: list[bytes], program: list[list[i
 
 
 def listen(task: dict[str, Any]) -> tuple[list[Point], dict[str, str]]:
-    """Return the points of a task, and why those that aren't there are missing."""
+    """Return the points of a task once they hear, and why those that aren't there are missing."""
     points, missing = [], {}
     home = os.open("/proc/self/ns/net", os.O_RDONLY)
     for space, kind, devices in task["spaces"]:
@@ -112,6 +143,10 @@ def listen(task: dict[str, Any]) -> tuple[list[Point], dict[str, str]]:
                     missing[f"{space} {device}"] = str(error)
         finally:
             enter(home)
+    if points:
+        await_stamps()
+    for point in points:
+        point.frames()  # What came until now came before it was told that anybody listens.
     return points, missing
 
 

@@ -10,13 +10,12 @@ import re
 import time
 from typing import TYPE_CHECKING
 
-from rich.table import Table
-
 from underlay.cli.console import out, progress
 from underlay.cli.crash import write_crash
 from underlay.cli.error_lines import error_lines
 from underlay.cli.interrupt import reset_exit, treat_as_interrupt
 from underlay.cli.seat_text import tell, tell_markdown
+from underlay.cli.tables import table
 from underlay.errors import (
     EXIT_DIFFERS,
     EXIT_INFRASTRUCTURE,
@@ -262,12 +261,12 @@ def _show_lab(seat: Seat) -> None:
         if not running_labs():
             return
         plan = running_state(None).plan()
-    nodes = Table("node", "parents", box=None, pad_edge=False)
+    nodes = table("node", "parents")
     for node in plan.nodes:
         nodes.add_row(
             node.name, ", ".join(f"{nic.interface} in {nic.segment}" for nic in node.nics)
         )
-    ends = Table("container", "node", "network", "address", "MAC", box=None, pad_edge=False)
+    ends = table("container", "node", "network", "address", "MAC")
     for container in plan.containers:
         for one in container.attachments:
             addresses = ", ".join(address.ip for address in one.addresses if address)

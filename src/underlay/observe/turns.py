@@ -20,13 +20,14 @@ from itertools import chain, combinations, count, islice
 from math import comb
 from typing import TYPE_CHECKING, NamedTuple
 
+from underlay.drivers import driver
 from underlay.expect.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 
     from underlay.expect import Family, Pair
-    from underlay.expect.world import Domain, Link
+    from underlay.expect.world import Domain, Link, Space
     from underlay.plan import Plan
 
 
@@ -41,6 +42,10 @@ def turns(plan: Plan, asked: Sequence[Pair]) -> list[int]:
     drivers/net/vxlan/vxlan_core.c, vxlan_xmit), and what a node asks on its wire for that tells
     where it is itself. And where a container may look for a neighbour in the name of each of its
     addresses (net/ipv4/arp.c, arp_solicit), each has a turn of its own.
+    Where an ipvlan child looks for one in the name of another interface's address, the answer is
+    its node's as well: the parent hands to nobody else what is for its MAC address and for none of
+    its children's (Linux drivers/net/ipvlan/ipvlan_core.c, ipvlan_xmit_mode_l2 and
+    ipvlan_handle_mode_l2). So the node looks for the same one in another phase.
     Whoever is asked knows the asker, or the router, from its request. Where the answer goes by
     somebody else, or by another interface than the request came to, the one that is asked looks,
     too: nobody of such a pair is in a second one then.
@@ -95,6 +100,7 @@ class Way(NamedTuple):
     detour: str = ""
     carried: tuple[Carried, ...] = ()
     tells: frozenset[tuple[str, str]] = frozenset()
+    hears: str = ""
 
     @property
     def asking(self) -> set[str]:
@@ -160,7 +166,16 @@ class Wires:
             detour=self._router(back.link, detour) or _looks(link) if back and detour else "",
             carried=tuple(self._carried(link, via, into)),
             tells=frozenset(self._tells(link, via, into, back.link if back and detour else None)),
+            hears=link.node if self._is_foreign(source, link, sender) else "",
         )
+
+    def _is_foreign(self, space: Space, link: Link, sender: str) -> bool:
+        """Whether an ipvlan child asks in the name of an address that its interface hasn't."""
+        if ":" in sender or link.by_node or not driver(link.driver).by_address:
+            return False
+        return sender not in {
+            one.address for one in space.links if _interface(one) == _interface(link)
+        }
 
     def _by_node(self, link: Link, address: str) -> tuple[Link, str, str]:
         """By which link, which next hop and in whose name an ipvlan l3 child's node looks for it.
@@ -245,6 +260,7 @@ class _Phases:
         self._after = self._after_crossing + _size(self._carriers)
         self._found: dict[Hashable, list[int]] = {}
         self._senders: dict[tuple[int, str, str], str] = {}
+        self._hearing: set[tuple[int, str, str]] = set()
         self._asking: dict[int, set[str]] = defaultdict(set)
         self._looked_for: dict[int, set[str]] = defaultdict(set)
         self._crossed: dict[int, set[tuple[Domain, Domain]]] = defaultdict(set)
@@ -256,6 +272,7 @@ class _Phases:
         sure = self._sure(way)
         number = next(n for n in chain(sure, count(self._after)) if self._fits(way, n))
         self._senders[number, way.asker, way.hop] = way.sender
+        self._hearing.add((number, way.hears, way.hop))
         self._telling[number] |= way.tells
         self._sought[number] |= way.sought
         if number >= self._after_own:
@@ -289,6 +306,10 @@ class _Phases:
 
     def _fits(self, way: Way, number: int) -> bool:
         if self._senders.get((number, way.asker, way.hop), way.sender) != way.sender:
+            return False
+        if (number, way.asker, way.hop) in self._hearing:
+            return False
+        if (number, way.hears, way.hop) in self._senders:
             return False
         if way.tells & self._sought[number] or way.sought & self._telling[number]:
             return False

@@ -57,6 +57,19 @@ def test_a_node_that_is_looked_for_has_no_tunnel_that_tells_where_it_is(name: st
     assert not [key for key in both if len(telling[key] | sought[key]) > 1]
 
 
+@pytest.mark.parametrize("name", ["two-networks-ipvlan", "detour-ipvlan"])
+def test_a_node_does_not_look_for_whom_its_child_looks_for_by_another_address(name: str) -> None:
+    """The answer is for no child's address, and so the node takes it for one of its own."""
+    plan = make_plan(read_lab(LABS[0].with_name(f"{name}.yml")))
+    every = [pair for pair in pairs(plan) if pair.family == 4]
+    ways = [Wires(World(plan, 4)).way(pair) for pair in every]
+    numbered = list(zip(turns(plan, every), ways, strict=True))
+    asking = {(number, way.asker, way.hop) for number, way in numbered}
+    hearing = {(number, way.hears, way.hop) for number, way in numbered if way.hears}
+    assert hearing
+    assert not asking & hearing
+
+
 @settings(deadline=None)
 @given(st.integers(min_value=0, max_value=300))
 def test_of_each_two_one_asks_while_the_other_does_not(count: int) -> None:

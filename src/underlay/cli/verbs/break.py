@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
 from underlay.cli.console import out, print_document, progress
 from underlay.cli.options import AsJson, LabOption
+from underlay.cli.tables import table
 from underlay.cli.which_lab import running_state
 from underlay.errors import BadInput
 
@@ -103,7 +103,7 @@ def _list(scene: Scene, as_json: bool) -> None:
         keys = ("id", "where", "cells", "places", "title")
         print_document("break", {"faults": [dict(zip(keys, row, strict=True)) for row in rows]})
         return
-    table = Table("fault", "first place", "cells", "places", "what", box=None, pad_edge=False)
+    shown = table("fault", "first place", "cells", "places", "what")
     for name, where, cells, count, title in rows:
-        table.add_row(name, where, str(cells), str(count), title)
-    out.print(table)
+        shown.add_row(name, where, str(cells), str(count), title)
+    out.print(shown)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import fields
 
-from rich.table import Table
-
 from underlay.cli.console import out, print_document
 from underlay.cli.options import AsJson
+from underlay.cli.tables import table
 
 GROUP = "Faults"
 ORDER = 10
@@ -36,10 +35,10 @@ def command(
         print_document("faults", {"faults": rows})
         return
     for stage in ("running", "boot", "file"):
-        table = Table("fault", "layer", "what is wrong", box=None, pad_edge=False)
+        shown = table("fault", "layer", "what is wrong")
         there = [entry for entry in known if entry.stage == stage]
         for entry in there:
-            table.add_row(entry.id, entry.layer, entry.title)
+            shown.add_row(entry.id, entry.layer, entry.title)
         out.print(f"{stage}: {len(there)} faults", style="bold")
-        out.print(table)
+        out.print(shown)
         out.print()

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 
 from underlay.cli.console import out, print_document
 from underlay.cli.options import AsJson
+from underlay.cli.tables import table
 from underlay.cli.which_lab import lab_names
 from underlay.storage.paths import root
 
@@ -43,11 +43,13 @@ def command(
     if not found:
         out.print(f"no lab is about {' '.join(words or [])}; `underlay labs` lists all")
         return
-    table = Table("lab", "nodes", "runtimes", "what it shows", box=None, pad_edge=False)
+    shown = table("lab", "nodes", "runtimes", "what it shows")
     for row in found:
         nodes = str(row["nodes"]) if row["nodes"] else "?"
-        table.add_row(row["name"], nodes, ", ".join(row["runtimes"]), row["description"])
-    out.print(table)
+        shown.add_row(row["name"], nodes, ", ".join(row["runtimes"]), row["description"])
+    out.print(shown)
+    many = "1 lab" if len(found) == 1 else f"{len(found)} labs"
+    out.print(f"\n{many}; `underlay up NAME` starts one, `underlay check NAME` measures it")
 
 
 def _row(name: str) -> dict[str, Any]:

@@ -6,15 +6,17 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import typer
-from rich.table import Table
 
 from underlay.cli.applied import refuse_without_inventory, tell_states
 from underlay.cli.console import out, print_document
 from underlay.cli.options import AsJson, InventoryOption, LabOption, LimitOption
-from underlay.cli.which_lab import running_state
-from underlay.errors import BadInput
+from underlay.cli.tables import table
+from underlay.cli.which_lab import running_labs, running_state
+from underlay.errors import BadInput, Infrastructure, listed
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from underlay.cluster.state.lab import LabState
     from underlay.observe.evidence import Evidence
     from underlay.plan import Plan, PortVlans
@@ -51,6 +53,8 @@ def command(
     was put aside of your own files. Whether packets pass is not looked at: that is `underlay
     check`.
 
+    Where several labs run and none is named, it says of each which of its nodes run.
+
     With --inventory it is what `underlay up -i` has applied to these machines, since when and by
     whom, whether a command was cut short there, and what of it isn't there any more.
 
@@ -64,6 +68,9 @@ def command(
             raise BadInput("--lab is for a lab of this checkout: --inventory shows all there is")
         raise typer.Exit(tell_states(inventory, limit or "", as_json=as_json))
     refuse_without_inventory(None, {"--limit": limit})
+    if lab is None and not as_json and len(running_labs()) > 1:
+        _show_all()
+        return
     state = running_state(lab)
     status = describe(state)
     if as_json:
@@ -75,21 +82,18 @@ def command(
 def describe(state: LabState) -> dict[str, Any]:
     """Return the status of a started lab as the document that ``--json`` prints."""
     from underlay.cluster.beyond import look
-    from underlay.cluster.providers import provider
     from underlay.proof import standing
     from underlay.proof.lab import look_into
 
     plan = state.plan()
-    states = provider(state.provider).states(plan, state.folder)
-    running = sum(word == "running" for word in states.values())
-    word = "running" if running == len(states) else "partly" if running else "stopped"
+    states = _states(state)
     evidence = look_into(state, plan, brief=True)
     answered, silent = standing.asked(plan, evidence)
     beyond = look(plan, state.folder, [name for name in answered if states.get(name) == "running"])
     return {
         "lab": state.lab,
         "provider": state.provider,
-        "state": word,
+        "state": _word(states),
         "asked": answered,
         "not_asked": {**silent, **beyond.silent},
         "strangers": [asdict(one) for one in beyond.strangers],
@@ -120,6 +124,36 @@ def describe(state: LabState) -> dict[str, Any]:
             ],
         },
     }
+
+
+def _states(state: LabState) -> dict[str, str]:
+    """Return the state of each of a lab's machines, asked of what runs them."""
+    from underlay.cluster.providers import provider
+
+    return provider(state.provider).states(state.plan(), state.folder)
+
+
+def _word(states: Mapping[str, str]) -> str:
+    """Return how many of these machines run, as a word of ``SENTENCES``."""
+    running = sum(word == "running" for word in states.values())
+    return "running" if running == len(states) else "partly" if running else "stopped"
+
+
+def _show_all() -> None:
+    """Print of each running lab which of its machines run."""
+    shown = table("lab", "provider", "nodes")
+    for name in running_labs():
+        try:
+            state = running_state(name)
+        except Infrastructure as error:
+            shown.add_row(name, "?", error.message)
+            continue
+        states = _states(state)
+        idle = [node for node, word in states.items() if word != "running"]
+        words = f"{len(states) - len(idle)} of {len(states)} run"
+        shown.add_row(name, state.provider, words + (f", not {listed(idle)}" if idle else ""))
+    out.print(shown)
+    out.print("\n`underlay status --lab NAME` shows one of them")
 
 
 def _seen(seen: Seen) -> dict[str, str | None]:
@@ -185,7 +219,7 @@ def _hosts(plan: Plan) -> list[dict[str, Any]]:
 
 def _show(status: dict[str, Any]) -> None:
     out.print(f"{status['lab']} ({status['provider']}): {SENTENCES[status['state']]}\n")
-    nodes = Table("node", "state", "management", "parents", "seen", box=None, pad_edge=False)
+    nodes = table("node", "state", "management", "parents", "seen")
     for node in status["nodes"]:
         parents = ", ".join(f"{nic} in {segment}" for segment, nic in node["parents"].items())
         word = node["state"].replace("_", " ")
@@ -197,7 +231,7 @@ def _show(status: dict[str, Any]) -> None:
     out.print(nodes)
     out.print()
     columns = ("node", "network", "runtime", "address", "mac")
-    containers = Table("container", *columns, "seen", box=None, pad_edge=False)
+    containers = table("container", *columns, "seen")
     for row in status["containers"]:
         shown = {**row, "address": "\n".join(row["addresses"])}
         containers.add_row(row["name"], *(shown[column] for column in columns), WORDS[row["seen"]])
@@ -205,7 +239,7 @@ def _show(status: dict[str, Any]) -> None:
     out.print()
     if status["hosts"]:
         _show_hosts(status["hosts"])
-    switch = Table("segment", "bridge", "ports", "seen", box=None, pad_edge=False)
+    switch = table("segment", "bridge", "ports", "seen")
     for segment in status["switch"]["segments"]:
         ports = ", ".join(
             f"{port} to {node}"
@@ -219,7 +253,7 @@ def _show(status: dict[str, Any]) -> None:
 
 def _show_hosts(rows: list[dict[str, Any]]) -> None:
     columns = ("segment", "port", "interface", "address", "mac")
-    hosts = Table("host", *columns, box=None, pad_edge=False)
+    hosts = table("host", *columns)
     for row in rows:
         segment = row["segment"] + (f", VLAN {row['vlan']}" if row["vlan"] else "")
         addresses = "\n".join(row["addresses"])

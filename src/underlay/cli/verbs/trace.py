@@ -6,7 +6,6 @@ import shlex
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
-from rich.table import Table
 
 from underlay.cli.console import out, print_document, progress
 from underlay.cli.on_machines import refuse_without_inventory, ways_of
@@ -17,6 +16,7 @@ from underlay.cli.options import (
     LabOrFile,
     ProbePathOption,
 )
+from underlay.cli.tables import table
 from underlay.cli.which_lab import running_state
 from underlay.errors import EXIT_DIFFERS, EXIT_OK, BadInput
 from underlay.storage.seated import in_seat
@@ -216,12 +216,12 @@ def _answer(points: list[Point]) -> str:
 def _show(trace: Trace, points: list[Point], back: bool, there: Followed | None) -> None:
     addresses = f"{trace.source_address} to {trace.destination_address}"
     out.print(f"{trace.source} to {trace.destination}: {addresses}, {trace.packet.words}\n")
-    table = Table("", "point", "where", "way", "packet", "ARP", box=None, pad_edge=False)
+    shown = table("", "point", "where", "way", "packet", "ARP")
     for point in points:
         sign = "●" if point.seen else "·"
         packet = point.frame if point.seen else "not seen"
-        table.add_row(sign, point.kind, point.at, point.direction, packet, ", ".join(point.arp))
-    out.print(table)
+        shown.add_row(sign, point.kind, point.at, point.direction, packet, ", ".join(point.arp))
+    out.print(shown)
     out.print()
     if back:
         out.print(f"The answer came back{REFUSALS.get(_answer(points), '')}.")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from underlay.cli.console import err, out, people, print_document
+from underlay.cli.tables import table
 from underlay.cli.workshop_actions.amiss import NOBODY, say_amiss
 from underlay.cli.workshop_actions.asked import Asked
 from underlay.errors import BadInput
@@ -85,12 +86,12 @@ def _document(workshop: Workshop) -> Entries:
 
 def doors(entries: Iterable[Entry]) -> Table:
     """Return a table of how seats are entered."""
-    table = Table("seat", "enter by", "password", "keys", box=None, pad_edge=False)
+    shown = table("seat", "enter by", "password", "keys")
     for one in entries:
         trainer = " (yours)" if one["seat"].endswith(f"seat-{TRAINER:02d}") else ""
         keys = str(one["keys"] or "-")
-        table.add_row(f"{one['seat']}{trainer}", one["command"] or "-", one["password"], keys)
-    return table
+        shown.add_row(f"{one['seat']}{trainer}", one["command"] or "-", one["password"], keys)
+    return shown
 
 
 def _show(told: Entries) -> None:

@@ -4,8 +4,9 @@
 //	cni add NETWORK CONTAINER NETNS IFNAME [KEY=VALUE …]   attach; prints the plugin's result
 //	cni del NETWORK CONTAINER NETNS IFNAME [KEY=VALUE …]   detach
 //	cni load                                               load every file; prints the networks' names
-//	cni batch                                              many at once: a JSON list of argument lists
-//	                                                       on stdin; prints a list of errors, "" for none
+//	cni batch WIDTH                                        many: for each container a list of argument
+//	                                                       lists, as JSON on stdin; prints a list of
+//	                                                       errors for each, "" for none
 //
 // NETCONFPATH (default /etc/cni/net.d) and CNI_PATH (default /usr/lib/cni) are
 // read from the environment, as cnitool does. KEY=VALUE pairs become CNI_ARGS, but for
@@ -19,6 +20,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -27,11 +29,7 @@ import (
 	"github.com/containernetworking/cni/pkg/types"
 )
 
-const (
-	deadline = 60 * time.Second
-	// Plugins wait for the kernel and for each other's locks; more at once gain nothing.
-	together = 4
-)
+const deadline = 60 * time.Second
 
 func main() {
 	if err := run(os.Args[1:]); err != nil {
@@ -45,11 +43,11 @@ func run(args []string) error {
 	if len(args) == 1 && args[0] == "load" {
 		return load(folder)
 	}
-	if len(args) == 1 && args[0] == "batch" {
-		return batch(folder)
+	if len(args) == 2 && args[0] == "batch" {
+		return batch(folder, args[1])
 	}
-	if len(args) < 5 || (args[0] != "add" && args[0] != "del") {
-		return fmt.Errorf("usage: cni add|del NETWORK CONTAINER NETNS IFNAME [KEY=VALUE …], cni load or cni batch")
+	if !understood(args) {
+		return fmt.Errorf("usage: cni add|del NETWORK CONTAINER NETNS IFNAME [KEY=VALUE …], cni load or cni batch WIDTH")
 	}
 	result, err := attach(folder, args)
 	if err != nil || result == nil {
@@ -87,32 +85,67 @@ func attach(folder string, args []string) (types.Result, error) {
 	return plugins.AddNetworkList(ctx, network, runtime)
 }
 
-// batch carries out many requests, some at a time: this program's own start, once per
-// container, would take longer than the plugins.
-func batch(folder string) error {
-	var requests [][]string
-	if err := json.NewDecoder(os.Stdin).Decode(&requests); err != nil {
+// batch carries out the requests of many containers, of as many at a time as width says, and of
+// those in their order: this program's own start, once per request, would take longer than some
+// plugins. A request may begin with NETCONFPATH=FOLDER. An add that fails is its container's last.
+func batch(folder, width string) error {
+	workers, err := strconv.Atoi(width)
+	if err != nil || workers < 1 {
+		return fmt.Errorf("found %q, expected how many containers at a time", width)
+	}
+	var containers [][][]string
+	if err := json.NewDecoder(os.Stdin).Decode(&containers); err != nil {
 		return err
 	}
-	said := make([]string, len(requests))
-	free := make(chan struct{}, together)
+	said := make([][]string, len(containers))
+	waiting := make(chan int, len(containers))
+	for i := range containers {
+		waiting <- i
+	}
+	close(waiting)
 	var all sync.WaitGroup
-	for i, args := range requests {
-		if len(args) < 5 || (args[0] != "add" && args[0] != "del") {
-			return fmt.Errorf("request %d is neither add nor del", i)
-		}
+	for range min(workers, len(containers)) {
 		all.Add(1)
-		go func(i int, args []string) {
+		go func() {
 			defer all.Done()
-			free <- struct{}{}
-			defer func() { <-free }()
-			if _, err := attach(folder, args); err != nil {
-				said[i] = err.Error()
+			for i := range waiting {
+				said[i] = inOrder(folder, containers[i])
 			}
-		}(i, args)
+		}()
 	}
 	all.Wait()
 	return json.NewEncoder(os.Stdout).Encode(said)
+}
+
+// inOrder carries out one container's requests until an add fails; it returns each one's error.
+func inOrder(folder string, requests [][]string) []string {
+	said := []string{}
+	for _, args := range requests {
+		in := folder
+		if len(args) > 0 {
+			if other, found := strings.CutPrefix(args[0], "NETCONFPATH="); found {
+				in, args = other, args[1:]
+			}
+		}
+		if !understood(args) {
+			return append(said, fmt.Sprintf("%q is neither add nor del", args))
+		}
+		_, err := attach(in, args)
+		if err == nil {
+			said = append(said, "")
+			continue
+		}
+		said = append(said, err.Error())
+		if args[0] == "add" {
+			break
+		}
+	}
+	return said
+}
+
+// understood says whether args are those of an add or a del.
+func understood(args []string) bool {
+	return len(args) >= 5 && (args[0] == "add" || args[0] == "del")
 }
 
 // load reads every file of the folder as the runtime would and reports the first that fails.

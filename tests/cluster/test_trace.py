@@ -47,6 +47,15 @@ def test_a_packet_is_seen_at_every_point_there_and_back(lab: Lab) -> None:
     assert seen(document, "answer") == back
 
 
+def test_of_a_pair_that_the_plan_keeps_apart_it_says_why(lab: Lab) -> None:
+    assert traced(lab, "lannet-1a", "lannet-2a", 0)["expected"] is True
+    document = traced(lab, "lannet-1a", "core-01", 1)
+    assert (document["reached"], document["expected"]) == (False, False)
+    said = lab.verb("trace", "lannet-1a", "core-01").stdout
+    assert "That is as expected. A macvlan child's frames go" in said
+    assert "next: underlay explain" not in said
+
+
 @pytest.mark.parametrize(
     ("target", "fault", "cure", "last"),
     [

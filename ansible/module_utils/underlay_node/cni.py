@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -10,7 +11,7 @@ import time
 from types import ModuleType
 
 from . import crun, files, namespaces, pause, programs, routes, settling
-from .commands import Failed, batch, run, write
+from .commands import DEADLINE, Failed, batch, run, write
 
 PROGRAM = "/usr/libexec/underlay/cni"
 LEASES = "/var/lib/cni/networks"
@@ -19,6 +20,10 @@ COPIES = "/run/underlay/net.d"
 DHCP = "/usr/lib/cni/dhcp"
 DHCP_SOCKET = "/run/cni/dhcp.sock"
 DHCP_DEADLINE = 10.0
+# Containers attached at a time: plugins wait for the kernel and for each other's locks.
+WIDTH = 4
+# Seconds more that a program gets for each attachment.
+SLOW = 2.0
 
 
 def holder() -> ModuleType:
@@ -57,17 +62,48 @@ def _listens() -> bool:
         return asked.connect_ex(DHCP_SOCKET) == 0
 
 
+def create(specifications: list[dict], in_order: set[str]) -> dict[str, str]:
+    """Attach many containers by one program; return what failed, by container.
+
+    Those called as ``in_order`` says come first, one after the other. Nothing is left of one that
+    fails.
+    """
+    failed: dict[str, str] = {}
+    asked: dict[str, list[list[str]]] = {}
+    for specified in specifications:
+        try:
+            asked[specified["container"]["name"]] = _attaching(specified)
+        except Failed as error:
+            failed[specified["container"]["name"]] = str(error)
+    for names, width in (
+        ([name for name in asked if name in in_order], 1),
+        ([name for name in asked if name not in in_order], WIDTH),
+    ):
+        try:
+            said = _ask([asked[name] for name in names], width)
+        except Failed as error:
+            failed |= dict.fromkeys(names, str(error))
+            continue
+        for name, errors in zip(names, said):
+            if errors and errors[-1]:
+                failed[name] = _refusal(asked[name][len(errors) - 1], errors[-1])
+    # Where that fails, too, somebody ends it all by the next change.
+    with contextlib.suppress(Failed):
+        _give_back([s for s in specifications if s["container"]["name"] in asked.keys() & failed])
+        namespaces.remove([name for name in failed if name not in asked])
+    return failed
+
+
+def _refusal(asked: list[str], error: str) -> str:
+    """Return in words that an attachment failed."""
+    words = " ".join([word for word in asked if "=" not in word][:3])
+    return f"{PROGRAM} {words}: {error}"
+
+
 def start(container: dict, networks: dict[str, dict]) -> None:
-    """Start the container; give back what was attached when the rest of it fails."""
+    """Start the container, which ``create`` has attached; leave nothing where that fails."""
     name = container["name"]
-    attached = []
     try:
-        for attachment in container["attachments"]:
-            words = parameters(container, attachment, networks[attachment["network"]])
-            attached.append((attachment["network"], words))
-            if _noted(name, called(networks[attachment["network"]])):
-                run([*_program(networks[attachment["network"]]), "del", *words], check=False)
-            run([*_program(networks[attachment["network"]]), "add", *words])
         batch(afterwards(container, networks), space=name)
         settling.wait(container, networks)
         if programs.has_one(container):
@@ -75,29 +111,82 @@ def start(container: dict, networks: dict[str, dict]) -> None:
         else:
             holder().start(name)
     except Failed:
-        for used, words in attached:
-            run([*_program(networks[used]), "del", *words], check=False)
-        namespaces.remove([name])
+        _give_back([{"container": container, "networks": networks}])
         raise
 
 
-def stop(container: dict, networks: dict[str, dict]) -> None:
-    """End the container and give its addresses back.
+def stop_all(specifications: list[dict]) -> dict[str, str]:
+    """End many containers and give their addresses back; return what failed, by container.
 
     A plugin that fails to detach is no hindrance: what it made ends with the namespace.
     """
-    name = container["name"]
-    holder().end(name)
-    if programs.has_one(container):
-        programs.forget(name)
-    # Plugins give no address back where somebody has taken the namespace away.
-    namespaces.make([name])
-    for attachment in container["attachments"]:
-        network = networks[attachment["network"]]
-        words = parameters(container, attachment, network)
-        run([*_program(network), "del", *words], check=False)
-        _release(name, called(network), attachment)
-    namespaces.remove([name])
+    names = [specified["container"]["name"] for specified in specifications]
+    try:
+        _end([specified["container"] for specified in specifications])
+        # Plugins give no address back where somebody has taken the namespace away.
+        namespaces.make(names)
+        _give_back(specifications)
+    except Failed as error:
+        if len(names) == 1:
+            return {names[0]: str(error)}
+        # Which of them it was is found out by each alone.
+        failed: dict[str, str] = {}
+        for specified in specifications:
+            failed |= stop_all([specified])
+        return failed
+    return {}
+
+
+def _end(containers: list[dict]) -> None:
+    """End the containers' processes."""
+    for name, words in holder().end_all([container["name"] for container in containers]).items():
+        raise Failed(f"{name}: {words}")
+    for container in containers:
+        if programs.has_one(container):
+            programs.forget(container["name"])
+
+
+def _attaching(specified: dict) -> list[list[str]]:
+    """Return what the cni program is asked for so that a container is attached."""
+    asked = []
+    for attachment in specified["container"]["attachments"]:
+        network = specified["networks"][attachment["network"]]
+        words = parameters(specified["container"], attachment, network)
+        if _noted(specified["container"]["name"], called(network)):
+            asked.append([*_folder(network), "del", *words])
+        asked.append([*_folder(network), "add", *words])
+    return asked
+
+
+def _give_back(specifications: list[dict]) -> None:
+    """Detach containers that nothing runs in any more, and remove their namespaces."""
+    attached = [
+        (specified["container"], attachment, specified["networks"][attachment["network"]])
+        for specified in specifications
+        for attachment in specified["container"]["attachments"]
+    ]
+    asked: dict[str, list[list[str]]] = {}
+    for container, attachment, network in attached:
+        words = [*_folder(network), "del", *parameters(container, attachment, network)]
+        asked.setdefault(container["name"], []).append(words)
+    with contextlib.suppress(Failed):
+        _ask([*asked.values()], WIDTH)
+    for container, attachment, network in attached:
+        _release(container["name"], called(network), attachment)
+    namespaces.remove([specified["container"]["name"] for specified in specifications])
+
+
+def _ask(containers: list[list[list[str]]], width: int) -> list[list[str]]:
+    """Have one program do what is asked for each container; return the errors of each.
+
+    It has none for what it did, and does no more for a container that it could not attach.
+    """
+    if not containers:
+        return []
+    deadline = DEADLINE + SLOW * sum(map(len, containers))
+    said = run([PROGRAM, "batch", str(width)], json.dumps(containers), deadline=deadline)
+    errors: list[list[str]] = json.loads(said)
+    return errors
 
 
 def _noted(name: str, network: str) -> bool:
@@ -138,15 +227,15 @@ def called(network: dict) -> str:
         raise Failed(f"{path} names no network: {error!r}") from error
 
 
-def _program(network: dict) -> list[str]:
-    """Return the words that start libcni for a network.
+def _folder(network: dict) -> list[str]:
+    """Return the word that says where the network's file is; none where it is with the others.
 
     A plugin for one range of all nodes, such as whereabouts, is on no node. What the user's own
     file says of it is put aside then, in a copy: the plugin static gives the planned addresses.
     """
     path = network.get("own_file")
     if not path or network.get("ipam") != "cluster":
-        return [PROGRAM]
+        return []
     said = json.loads(files.read(path) or "")
     for plugin in said.get("plugins", [said]):
         if "ipam" in plugin:
@@ -156,7 +245,7 @@ def _program(network: dict) -> list[str]:
     copy = f"{COPIES}/{os.path.basename(path)}"
     if files.read(copy) != json.dumps(said):
         write(copy, json.dumps(said))
-    return ["env", f"NETCONFPATH={COPIES}", PROGRAM]
+    return [f"NETCONFPATH={COPIES}"]
 
 
 def parameters(container: dict, attachment: dict, network: dict) -> list[str]:

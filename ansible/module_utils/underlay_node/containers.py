@@ -14,7 +14,7 @@ RUNTIMES: dict[str, ModuleType] = {
     "iproute2": iproute2,
 }
 NAMED = ("cni", "iproute2")
-TOGETHER = {"iproute2": iproute2, "podman": podman}
+TOGETHER = {"cni": cni, "iproute2": iproute2, "podman": podman}
 
 
 def wanted(node: dict) -> dict[str, dict]:
@@ -172,9 +172,16 @@ def _refuse_addresses(container: dict, networks: dict[str, dict]) -> None:
             raise Failed(f"{name} has {', '.join(own)}, and nobody is to give it an address")
 
 
-def create(specifications: list[dict]) -> dict[str, str]:
-    """Make what is made for many containers at once; return what failed, by container."""
-    return iproute2.create([s for s in specifications if s["container"]["runtime"] == "iproute2"])
+def create(specifications: list[dict], in_order: set[str]) -> dict[str, str]:
+    """Make what is made for many containers at once; return what failed, by container.
+
+    What is made of those called as ``in_order`` says is made in their order.
+    """
+    of: dict[str, list[dict]] = {}
+    for specified in specifications:
+        of.setdefault(specified["container"]["runtime"], []).append(specified)
+    failed = iproute2.create(of.get("iproute2", []))
+    return failed | cni.create(of.get("cni", []), in_order)
 
 
 def stop_all(specifications: list[dict]) -> dict[str, str]:

@@ -71,6 +71,17 @@ def end(name: str) -> None:
         run([*CRUN, "delete", "--force", name])
 
 
+def end_all(names: list[str]) -> dict[str, str]:
+    """End the containers' processes; return what failed, by name."""
+    failed = {}
+    for name in names:
+        try:
+            end(name)
+        except Failed as error:
+            failed[name] = str(error)
+    return failed
+
+
 def configuration(name: str) -> dict:
     """Return crun's config.json of the container: OCI's runtime specification, version 1.0."""
     namespaces: list[dict] = [{"type": kind} for kind in ("pid", "ipc", "uts", "mount")]

@@ -346,11 +346,11 @@ def start(
         containers.start(wanted[name])
         record.containers[name] = wanted[name]
 
-    failed = containers.create([wanted[name] for name in names])
+    in_order = {name for name in names if not together or containers.numbered(wanted[name])}
+    failed = containers.create([wanted[name] for name in names], in_order)
     report.failed += [f"{name}: {words}" for name, words in sorted(failed.items())]
     made = [name for name in names if name not in failed]
-    in_order = [name for name in made if not together or containers.numbered(wanted[name])]
-    report.failed += at_once(run_one, in_order, workers=1)
+    report.failed += at_once(run_one, [name for name in made if name in in_order], workers=1)
     report.failed += at_once(run_one, [name for name in made if name not in in_order])
 
 

@@ -15,7 +15,7 @@ from underlay.plan import SWITCH, family_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from underlay.expect import Pair
+    from underlay.expect import Expectation, Pair
     from underlay.observe.capture import Caught, Summary
     from underlay.plan import Plan
 
@@ -97,7 +97,10 @@ def _flags(data: bytes, ports: bytes) -> str:
 
 @dataclass(frozen=True)
 class Trace:
-    """Who asks whom, from which address to which, and what the packet passes there and back."""
+    """Who asks whom, from which address to which, and what the packet passes there and back.
+
+    ``expected`` is what should become of the packet; None where its port is none of the matrix.
+    """
 
     plan: Plan
     source: str
@@ -109,6 +112,7 @@ class Trace:
     device: str
     passages: tuple[Passage, ...]
     packet: Packet
+    expected: Expectation | None = None
 
     def spaces(self) -> dict[str, list[tuple[str, str, list[str]]]]:
         """Return what sniff.py has to listen at, by machine."""
@@ -184,6 +188,7 @@ def trace_of(plan: Plan, source: str, destination: str, packet: Packet) -> Trace
 def trace_of_pair(scene: Scene, found: Pair, packet: Packet) -> Trace:
     """Return what ``packet`` passes between the two ends of a pair of the matrix."""
     passages = tuple(p for p in scene.way(found) if p.kind != "route")
+    word = f"{packet.protocol}:{packet.port}" if packet.port else packet.protocol
     return Trace(
         plan=scene.plan,
         source=found.source.name,
@@ -195,6 +200,7 @@ def trace_of_pair(scene: Scene, found: Pair, packet: Packet) -> Trace:
         device=passages[0].interface,
         passages=passages,
         packet=packet,
+        expected=scene.prediction.cell(found, word) if word in scene.prediction.protocols else None,
     )
 
 

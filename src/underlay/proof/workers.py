@@ -35,10 +35,11 @@ if TYPE_CHECKING:
     # What a worker does with a lab that was brought up: it is told how to say something, too.
     Visit = Callable[[Brought, Say], None]
 
-# Labs at work for each processor. One that is switched and measured keeps half of a processor busy:
-# 6.7 processor seconds each of 12 labs of two full nodes, and 12 s in the median of labs.json. One
-# that boots keeps one busy for each node.
-PER_PROCESSOR = 1.5
+# Labs at work for each processor. One that is switched and measured keeps half of a processor busy,
+# one that boots keeps one busy for each node. Of 15 labs on two processors 3 at once took 103 s and
+# 186 processor seconds, 4 took 88 and 159, 5 took 96 and 163; of 12, 4 took the least of 1 to 4
+# (docs/proof/growth.json).
+PER_PROCESSOR = 2
 # While one waits, another works, also where there is one processor.
 LEAST = 2
 # s between looks at the memory that is free, and at who has ended.
@@ -54,7 +55,7 @@ def processors() -> int:
 
 def enough_workers() -> int:
     """Return how many labs this machine's processors can do something for at once."""
-    return max(LEAST, int(PER_PROCESSOR * processors()))
+    return max(LEAST, PER_PROCESSOR * processors())
 
 
 def units_of(groups: Sequence[Sequence[Loaded]], workers: int) -> list[Unit]:

@@ -368,12 +368,12 @@ def test_a_plugin_of_one_range_for_all_nodes_is_stood_in_for_by_static(
     held = tmp_path / "10-lan.conflist"
     held.write_text(json.dumps({"name": "lan", "plugins": [{"type": "macvlan", "ipam": ours}]}))
     network = {"name": "lan-2", "own_file": str(held), "ipam": "cluster"}
-    assert cni._program(network)[:2] == ["env", f"NETCONFPATH={tmp_path}/copies"]
+    assert cni._folder(network) == [f"NETCONFPATH={tmp_path}/copies"]
     [plugin] = json.loads((tmp_path / "copies" / held.name).read_text())["plugins"]
     assert plugin["ipam"] == {"type": "static", "routes": ours["routes"]}
     assert plugin["capabilities"] == {"ips": True}
     assert cni.called(network) == "lan"
-    assert cni._program({**network, "ipam": ""}) == [cni.PROGRAM]
+    assert cni._folder({**network, "ipam": ""}) == []
     held.write_text("{")
     with pytest.raises(Failed, match="names no network"):
         cni.called(network)

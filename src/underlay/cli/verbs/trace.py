@@ -198,6 +198,7 @@ def _document(trace: Trace, points: list[Point], back: bool) -> dict[str, Any]:
         "port": trace.packet.port or None,
         "answer": _answer(points) or None,
         "reached": back,
+        "expected": trace.expected.reachable if trace.expected else None,
         "last_seen": trace.last(points),
         "hops": hops_document(points),
     }
@@ -229,9 +230,18 @@ def _show(trace: Trace, points: list[Point], back: bool, there: Followed | None)
         out.print(f"No answer. {trace.last(points)}")
         # Whether a learner may ask for the cause is the exercise's to say.
         if not in_seat() and there is None:
-            out.print("next: underlay explain")
+            _show_next(trace)
     if there is not None:
         _show_rights(there)
+
+
+def _show_next(trace: Trace) -> None:
+    """Print why no answer was to be expected, or where the cause is found."""
+    if trace.expected is None or trace.expected.reachable:
+        out.print("next: underlay explain")
+        return
+    out.print(f"\nThat is as expected. {trace.expected.because}")
+    out.print(trace.expected.reference, style="dim")
 
 
 def _show_rights(there: Followed) -> None:

@@ -187,7 +187,10 @@ class TracedThere(TypedDict):
 
 
 class Traced(TypedDict):
-    """Where one packet and its answer were seen; ``live`` is of machines that exist."""
+    """Where one packet and its answer were seen; ``live`` is of machines that exist.
+
+    ``expected`` is whether the answer should come back; none for a port that the matrix lacks.
+    """
 
     source: str
     destination: str
@@ -195,6 +198,7 @@ class Traced(TypedDict):
     port: int | None
     answer: Literal["replied", "accepted", "refused"] | None
     reached: bool
+    expected: NotRequired[bool | None]
     last_seen: str
     hops: list[Hop]
     live: NotRequired[TracedThere]

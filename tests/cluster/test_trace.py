@@ -51,7 +51,7 @@ def test_of_a_pair_that_the_plan_keeps_apart_it_says_why(lab: Lab) -> None:
     assert traced(lab, "lannet-1a", "lannet-2a", 0)["expected"] is True
     document = traced(lab, "lannet-1a", "core-01", 1)
     assert (document["reached"], document["expected"]) == (False, False)
-    said = lab.verb("trace", "lannet-1a", "core-01").stdout
+    said = lab.verb("trace", "lannet-1a", "core-01").out
     assert "That is as expected. A macvlan child's frames go" in said
     assert "next: underlay explain" not in said
 

@@ -11,7 +11,7 @@ import time
 from types import ModuleType
 
 from . import crun, files, namespaces, pause, programs, routes, settling
-from .commands import DEADLINE, Failed, batch, run, write
+from .commands import DEADLINE, Failed, all_or_each, batch, run, write
 
 PROGRAM = "/usr/libexec/underlay/cni"
 LEASES = "/var/lib/cni/networks"
@@ -116,34 +116,21 @@ def start(container: dict, networks: dict[str, dict]) -> None:
 
 
 def stop_all(specifications: list[dict]) -> dict[str, str]:
-    """End many containers and give their addresses back; return what failed, by container.
+    """End many containers and give their addresses back; return what failed, by container."""
+    return all_or_each(_stop, specifications)
 
-    A plugin that fails to detach is no hindrance: what it made ends with the namespace.
-    """
+
+def _stop(specifications: list[dict]) -> None:
+    """End containers; a plugin that fails to detach is no hindrance, as what it made ends, too."""
     names = [specified["container"]["name"] for specified in specifications]
-    try:
-        _end([specified["container"] for specified in specifications])
-        # Plugins give no address back where somebody has taken the namespace away.
-        namespaces.make(names)
-        _give_back(specifications)
-    except Failed as error:
-        if len(names) == 1:
-            return {names[0]: str(error)}
-        # Which of them it was is found out by each alone.
-        failed: dict[str, str] = {}
-        for specified in specifications:
-            failed |= stop_all([specified])
-        return failed
-    return {}
-
-
-def _end(containers: list[dict]) -> None:
-    """End the containers' processes."""
-    for name, words in holder().end_all([container["name"] for container in containers]).items():
+    for name, words in holder().end_all(names).items():
         raise Failed(f"{name}: {words}")
-    for container in containers:
-        if programs.has_one(container):
-            programs.forget(container["name"])
+    for specified in specifications:
+        if programs.has_one(specified["container"]):
+            programs.forget(specified["container"]["name"])
+    # Plugins give no address back where somebody has taken the namespace away.
+    namespaces.make(names)
+    _give_back(specifications)
 
 
 def _attaching(specified: dict) -> list[list[str]]:

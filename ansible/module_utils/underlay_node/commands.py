@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import threading
+from collections.abc import Callable
 
 DEADLINE = 60
 WORDS = 2000
@@ -47,6 +48,25 @@ def run(
         said = (done.stderr.strip() or done.stdout.strip())[-WORDS:]
         raise Failed(f"{' '.join(arguments[:4])}: exit {done.returncode}: {said}")
     return done.stdout
+
+
+def all_or_each(
+    function: Callable[[list[dict]], None], specifications: list[dict]
+) -> dict[str, str]:
+    """Call ``function`` for many containers at once; return what failed, by container.
+
+    Where it fails, which of them it was is found out by each alone.
+    """
+    try:
+        function(specifications)
+    except Failed as error:
+        if len(specifications) == 1:
+            return {specifications[0]["container"]["name"]: str(error)}
+        failed: dict[str, str] = {}
+        for specified in specifications:
+            failed |= all_or_each(function, [specified])
+        return failed
+    return {}
 
 
 def batch(lines: list[str], enter: list[str] | None = None, *, space: str = "") -> None:

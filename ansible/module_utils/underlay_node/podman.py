@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterable
 
 from . import files, leases, routes
-from .commands import Ended, Failed, batch, run, write
+from .commands import Ended, Failed, all_or_each, batch, run, write
 from .crun import SLEEP
 
 IMAGE = "localhost/underlay/busybox"
@@ -137,7 +137,7 @@ def start(container: dict, networks: dict[str, dict], own: dict | None = None) -
             raise Ended("its process has ended") from error
         # A container that was made and not started keeps its name.
         with contextlib.suppress(Failed):
-            stop(container, networks)
+            _remove([{"container": container, "networks": networks}])
         if NO_ANSWER in str(error):
             asked = {network["parent"] for network in networks.values() if leased(network)}
             said = f"no DHCP server answers on {' or '.join(sorted(asked))}"
@@ -166,35 +166,21 @@ def _take_lease(attachment: dict, enter: list[str]) -> None:
     run([*enter, "ip", "-4", "route", "flush", "exact", "default"])
 
 
-def stop(container: dict, networks: dict[str, dict]) -> None:
-    """Remove the container; what is left of it ends with its namespace.
-
-    Netavark gives leases back to the proxy, and fails where there is none.
-    """
-    _remove([container["name"]], networks.values())
-
-
 def stop_all(specifications: list[dict]) -> dict[str, str]:
     """Remove containers together, as podman's own start takes longer than to remove one.
 
     Returns the words of what failed, by container.
     """
+    return all_or_each(_remove, specifications)
+
+
+def _remove(specifications: list[dict]) -> None:
+    """Remove containers; what is left of them ends with their namespaces.
+
+    Netavark gives leases back to the proxy, and fails where there is none.
+    """
     names = [specified["container"]["name"] for specified in specifications]
-    try:
-        _remove(names, [n for s in specifications for n in s["networks"].values()])
-    except Failed as error:
-        if len(names) == 1:
-            return {names[0]: str(error)}
-        # Which of them it was is found out by each alone.
-        failed: dict[str, str] = {}
-        for specified in specifications:
-            failed |= stop_all([specified])
-        return failed
-    return {}
-
-
-def _remove(names: list[str], networks: Iterable[dict]) -> None:
-    serve(networks)
+    serve([network for specified in specifications for network in specified["networks"].values()])
     settle()
     ask("rm", "--force", "--time=0", "--ignore", *names)
     for name in names:

@@ -80,6 +80,7 @@ def test_trace_sends_no_learner_to_a_shell(monkeypatch: pytest.MonkeyPatch) -> N
     told: Any = SimpleNamespace(
         source="a", destination="b", source_address="1", destination_address="2",
         packet=SimpleNamespace(words="an echo"), last=lambda points: "Nothing was seen.",
+        expected=None,
     )  # fmt: skip
     for seat, expected in (("", True), ("1", False)):
         text = io.StringIO()

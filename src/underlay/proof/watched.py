@@ -130,7 +130,9 @@ class Watch:
         """Have no probes started from now on."""
         if self._ahead is not None:
             self._ahead.cancel()
-            self._ahead.join()
+            # An interrupt may have come while it was started: it finds itself cancelled then.
+            with suppress(RuntimeError):
+                self._ahead.join()
             self._ahead = None
 
     def _start(self) -> None:

@@ -252,3 +252,18 @@ def test_what_changed_is_marked_in_the_matrix(
     assert reverse is colour
     assert "✗ lannet-1a → lannet-2a" in text
     assert ": icmp, tcp, udp reachable → unreachable (no_answer)" in text
+
+
+def test_an_interrupt_while_probes_are_being_got_ready_is_no_defect(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The thread that starts them may not be up yet: there is nobody to wait for."""
+
+    def interrupted(_: object) -> None:
+        raise KeyboardInterrupt
+
+    watch = Watch(lambda: STATE, Choice())
+    monkeypatch.setattr(watched.Timer, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        watch.ahead(5)
+    watch.close()
